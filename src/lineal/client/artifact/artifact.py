@@ -82,7 +82,7 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
 
         project: of the new run; without it the one that `new_draft` began in, or the default.
         """
-        if self._stored is not None or self._pending is not None:
+        if self._logged is not None:
             self._push()
             return
         from lineal.client import init  # runs log artifacts: a circle otherwise
@@ -160,7 +160,7 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
     def link(self, target_path: str, aliases: str | Sequence[str] | None = None) -> Artifact:
         """Put this version into another collection, where it has a number of its own (REG-2)."""
         added = names.aliases(aliases)
-        if self.is_draft() and self._pending is None:
+        if self._logged is None:
             # before it is stored, what cannot be linked to is refused
             full_names.collection_path(target_path, "", None, instead=LINK_INSTEAD)
             self.save()
@@ -254,7 +254,7 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
 
         What was changed and not saved stays behind. Raises ArtifactNotLoggedError for a draft.
         """
-        if self._stored is None and self._pending is None:
+        if self._logged is None:
             raise ArtifactNotLoggedError(
                 f"Draft {self.name!r} cannot be copied or sent to another process; log it first, "
                 "or fill another Artifact with the same files"
@@ -283,6 +283,6 @@ Artifact.__init__.__qualname__ = "Artifact.__init__"
 def committed(backend: Backend, version: VersionRecord) -> Artifact:
     """Wrap a version that exists."""
     artifact = Artifact.__new__(Artifact)  # its names were valid when it was logged
-    artifact._set_up(None, None, incremental=False)
+    artifact._set_up()
     artifact._become(backend, version)
     return artifact

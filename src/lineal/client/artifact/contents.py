@@ -81,7 +81,7 @@ class Contents:
     def __init__(self, base: Base = NOTHING, *, is_final: bool = False) -> None:
         self._scratch = Scratch()
         self.base = base
-        self._is_final = is_final
+        self.is_final = is_final
         self._owner = os.getpid()
         self._has_copies = True
         self._put_count = 0
@@ -100,7 +100,7 @@ class Contents:
         """
         with self._scratch.lock:
             self._require_no_change_under_way()
-            self._is_final = True
+            self.is_final = True
 
     @seldom_collected()
     def add(
@@ -140,7 +140,7 @@ class Contents:
         return self._unneeded(self._handed_on(spare))  # to those that came last, too
 
     def _require_draft(self) -> None:
-        if self._is_final:
+        if self.is_final:
             raise ArtifactFinalizedError(
                 "Another thread logged or finalized the artifact meanwhile; nothing was changed"
             )
@@ -341,7 +341,7 @@ class Contents:
         """
         with self._scratch.lock:
             paths, self.alone = self.alone, []
-            if self._is_final or self._scratch.is_amid_change or not self.owns_copies:
+            if self.is_final or self._scratch.is_amid_change or not self.owns_copies:
                 return
             copies: dict[str | bytes, str] = {}
             for start in range(0, len(paths), SOURCES_MOST):

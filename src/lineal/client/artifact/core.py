@@ -44,6 +44,25 @@ FOREIGN_ALGORITHMS = ("MD5", "XXH128")
 """W&B's; taken so that its scripts run, but nothing is told apart by them (ART-2)."""
 
 
+class HandedOver:
+    """A draft that was logged, with what it said then: it is on its way, or could not be stored.
+
+    A contribution to a distributed version stays one: what that becomes it is not told (ART-44).
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        upload: Future[VersionRecord | None],
+        description: str | None,
+        metadata: dict[str, Any],
+    ) -> None:
+        self.backend, self.upload = backend, upload
+        self.description, self.metadata = description, metadata
+        self.is_told = False
+        """Whether somebody was told that it could not be stored."""
+
+
 class Stored(NamedTuple):
     """A version, and what has it: to another instance its ids mean nothing."""
 
@@ -54,17 +73,24 @@ class Stored(NamedTuple):
 class ArtifactCore:
     """The state of an artifact, and what it says of itself whatever that is."""
 
-    _pending: Future[VersionRecord | None] | None = None
-    _told: Future[VersionRecord | None] | None = None
-    """The upload of which somebody was told that it failed."""
-    _stored: Stored | None = None
+    _logged: HandedOver | Stored | None = None
+    """What became of it when it was logged; None: it was not."""
+    _base: Stored | None = None
+    """The version that it was made from as a draft."""
     _held: Contents | None = None
+    """None for a version that nobody looked into."""
     _sources: frozenset[VersionId] = frozenset()
     """Versions that entries were taken over from (LIN-11)."""
-    _as_logged: tuple[Backend, str | None, dict[str, Any]]
-    """Where it was handed over, and its description and metadata then."""
+    _referred: Referred | None = None
+    """The last of them: a table may refer to each of its pictures."""
     _aliases: list[str]
     _tags: list[str]
+    """As the aliases of a version only."""
+    _distributed_id: str | None = None
+    _ttl_seconds: int | None = None
+    _is_internal = False
+    """Lineal's own, under a name or type that users may not take (NAM-3)."""
+    _chosen_adder: adding.Adder | None = None
 
     def __init__(
         self,
@@ -98,37 +124,32 @@ class ArtifactCore:
             raise Invalid(f"digest_algorithm is {known}, not {digest_algorithm!r}")
         if storage_region is not None:
             term.warning(f"storage_region={storage_region!r} is ignored: there is one store")
-        self._set_up(description, metadata, incremental)
+        self._set_up(description, metadata, incremental=incremental)
         self._contents = Contents()
 
     def _set_up(
-        self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
+        self,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        *,
+        incremental: bool = False,
     ) -> None:
         self._description = described(description)
         self._metadata = clean(metadata)
         self._incremental = incremental
-        self._distributed_id: str | None = None
-        self._ttl_seconds: int | None = None
         self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
-        self._is_final = False
         self._turn = threading.RLock()
         """Held to hand it over, so that of several threads one does and the others find it done.
 
         Not against the handler of a signal, which may do so amid it: to the instance both are one.
         """
-        self._is_internal = False
-        self._base: Stored | None = None
-        """The version that a draft was made from."""
-        self._referred: Referred | None = None
-        """The last of them: a table may refer to each of its pictures."""
-        self._chosen_adder: adding.Adder | None = None
 
     @classmethod
     def _internal(cls, name: str, type: str, *, incremental: bool = False) -> Self:
         """Make a draft under a name and type that users may not take (NAM-3)."""
         artifact = cls.__new__(cls)
         artifact._type, artifact._name = names.type_name(type), names.artifact_name(name)
-        artifact._set_up(None, None, incremental)
+        artifact._set_up(incremental=incremental)
         artifact._contents = Contents()
         artifact._is_internal = True
         return artifact
@@ -203,8 +224,8 @@ class ArtifactCore:
 
     @ttl.setter
     def ttl(self, value: ttls.TTL) -> None:
-        if self._pending is not None:
-            _ = self._record
+        if self._logged is not None:
+            _ = self._stored
         if self.is_link:
             raise Invalid(
                 f"{self.name} is a link, and linked versions do not expire; unlink it first, then "
@@ -287,16 +308,17 @@ class ArtifactCore:
         timeout: seconds. Raises WaitTimeoutError, ArtifactNotLoggedError if it was never logged,
         and whatever made the upload fail.
         """
-        if self._stored is not None:
+        logged = self._logged
+        if isinstance(logged, Stored):
             return self
-        if self._pending is None:
+        if logged is None:
             raise ArtifactNotLoggedError(
                 f"Artifact {self.name!r} was not handed to run.log_artifact; nothing to wait for"
             )
         try:
-            version = self._pending.result(timeout)
+            version = logged.upload.result(timeout)
         except FutureTimeout as error:
-            if self._pending.done():  # the upload itself failed with a timeout
+            if logged.upload.done():  # the upload itself failed with a timeout
                 raise
             raise WaitTimeoutError(
                 f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
@@ -307,78 +329,91 @@ class ArtifactCore:
                 "parent learns when it is stored; wait() for it before the fork"
             ) from error
         except Exception:
-            self._told = self._pending
+            logged.is_told = True
             raise
         if version is not None:
-            self._become_stored(version)
+            self._become_stored(logged, version)
         return self
 
     @property
     def _known(self) -> VersionRecord | None:
         """The committed version if the upload is done by now; waits for nothing."""
-        if self._stored is None and self._pending is not None and _is_well_done(self._pending):
+        logged = self._logged
+        if isinstance(logged, HandedOver) and logged.upload.done() and self._failure() is None:
             self.wait()
-        return None if self._stored is None else self._stored.record
+        return self._logged.record if isinstance(self._logged, Stored) else None
 
-    def _required(self) -> Stored:
-        """Return the committed version; an upload on its way is waited for."""
-        if self._stored is None and self._pending is not None:
+    @property
+    def _stored(self) -> Stored:
+        """The committed version; an upload on its way is waited for."""
+        if isinstance(self._logged, HandedOver):
             self.wait()
-        if self._stored is None:
+        if not isinstance(self._logged, Stored):
             raise ArtifactNotLoggedError(
                 f"Artifact {self.name!r} is not logged yet; "
                 "log it with run.log_artifact(artifact) and wait() for it"
             )
-        return self._stored
+        return self._logged
 
     @property
     def _record(self) -> VersionRecord:
-        return self._required().record
+        return self._stored.record
 
     @property
     def _home(self) -> Backend:
-        return self._required().backend
+        return self._stored.backend
 
-    def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
-        self._as_logged = backend, self._description, clean(self._metadata)
-        self._pending = pending
+    def _hand_over(self, backend: Backend, upload: Future[VersionRecord | None]) -> None:
+        self._logged = HandedOver(backend, upload, self._description, clean(self._metadata))
         self._adder.unlogged.pop(self._client_id, None)
 
     def _id_to_log(self) -> str:
         """Return what the backend is to know this draft by; a fork makes two of it (STO-10)."""
-        was_handed_over = self._pending is not None and self._failure() is None
-        # what was handed over is a contribution (ART-44); this is another draft
-        if was_handed_over or self._process != os.getpid():
+        # what was stored and is no version is a contribution (ART-44); this is another draft
+        is_contributed = self._logged is not None and self._failure() is None
+        if is_contributed or self._process != os.getpid():
             self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
         return self._client_id
 
     def _note_change(self) -> None:
         """From now on there is something that wants to be logged."""
         self._adder.unlogged[self._client_id] = self.name
-        if self._pending is not None:  # another thread logged it while this one added to it
+        if self._logged is not None:  # another thread logged it while this one added to it
             self._adder.unlogged.pop(self._client_id, None)
 
     def _is_over(self, seconds: float | None) -> bool:
         """Wait so long for the upload, None: for ever, and tell whether it ended, however."""
-        return self._pending is None or not wait_for([self._pending], seconds).not_done
+        if not isinstance(self._logged, HandedOver):
+            return True
+        upload = self._logged.upload
+        return upload.done() or not wait_for([upload], seconds).not_done
 
     def _failure(self) -> BaseException | None:
         """Wait for the upload and return what made it fail."""
-        return None if self._pending is None else self._pending.exception()
+        logged = self._logged
+        return logged.upload.exception() if isinstance(logged, HandedOver) else None
 
-    def _become_stored(self, version: VersionRecord) -> None:
+    def _failure_to_tell(self) -> BaseException | None:
+        """Return what made the upload fail, once; None if `wait` raised it, or it goes on."""
+        logged = self._logged
+        if not isinstance(logged, HandedOver) or logged.is_told or not logged.upload.done():
+            return None
+        failure = logged.upload.exception()
+        logged.is_told = failure is not None
+        return failure
+
+    def _become_stored(self, handed_over: HandedOver, version: VersionRecord) -> None:
         """Take the state of what became of the draft; later changes wait for `save()`."""
         description, metadata = self._description, self._metadata
-        backend, logged_description, logged_metadata = self._as_logged
-        self._become(backend, version)
-        if description != logged_description:
+        self._become(handed_over.backend, version)
+        if description != handed_over.description:
             self._description = description
-        if _is_changed(metadata, logged_metadata):
+        if _is_changed(metadata, handed_over.metadata):
             self._metadata = metadata
 
     def _labelled(self, aliases: Sequence[str], tags: Sequence[str] = ()) -> None:
         """Show labels that the stored version just got; what was changed and not saved stays."""
-        stored = self._required()
+        stored = self._stored
         record = stored.record
         self._aliases += [alias for alias in aliases if alias not in self._aliases]
         self._tags += [tag for tag in tags if tag not in self._tags]
@@ -386,7 +421,7 @@ class ArtifactCore:
             aliases=tuple(dict.fromkeys([*record.aliases, *aliases])),
             tags=tuple(dict.fromkeys([*record.tags, *tags])),
         )
-        self._stored = stored._replace(record=record)
+        self._logged = stored._replace(record=record)
 
     def _become(self, backend: Backend, version: VersionRecord) -> None:
         """Take the state of a committed version."""
@@ -394,10 +429,9 @@ class ArtifactCore:
         self._description, self._metadata = version.description, values.copied(version.metadata)
         self._aliases, self._tags = list(version.aliases), list(version.tags)
         self._ttl_seconds = version.ttl_seconds
-        self._is_final = True
         if version.state is VersionState.COMMITTED and self._held is not None:
             self._contents = _contents_of(backend, version)
-        self._stored = Stored(backend, version)  # last: another thread may look
+        self._logged = Stored(backend, version)  # last: another thread may look
 
     @property
     def _contents(self) -> Contents:
@@ -412,16 +446,15 @@ class ArtifactCore:
 
     def _require_draft(self) -> None:
         """Raise unless content may change."""
-        if self._is_final:
-            raise ArtifactFinalizedError(self._why_final())
-
-    def _why_final(self) -> str:
-        if self._pending is not None or not self.is_draft():
-            return f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
-        return (
-            f"Artifact {self.name!r} was finalized and cannot change; log it and use its "
-            "new_draft(), or begin another Artifact"
-        )
+        if self._logged is not None:
+            raise ArtifactFinalizedError(
+                f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
+            )
+        if self._contents.is_final:
+            raise ArtifactFinalizedError(
+                f"Artifact {self.name!r} was finalized and cannot change; log it and use its "
+                "new_draft(), or begin another Artifact"
+            )
 
     # --- for the modules beside this one ---
 
@@ -450,10 +483,6 @@ class ArtifactCore:
     def _warn_of_links(self, what: str) -> None:
         if self.is_link:
             term.warning(f"the {what} of a link is its source's: {self.source_name} changes too")
-
-
-def _is_well_done(pending: Future[Any]) -> bool:
-    return pending.done() and pending.exception() is None
 
 
 def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:

@@ -216,7 +216,6 @@ class DraftMethods(ArtifactCore):
         What another thread is adding right now becomes part of it.
         """
         self._contents.finalize()
-        self._is_final = True
 
     # --- for the modules beside this one ---
 

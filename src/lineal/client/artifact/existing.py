@@ -51,8 +51,7 @@ def _version_at(backend: Backend, name: str, digest: Digest) -> VersionRecord:
 
 def is_logged(artifact: Artifact) -> bool:
     """Say whether this is a version; waits for one that is on its way."""
-    if artifact.is_draft() and artifact._pending is not None and artifact._failure() is None:
-        artifact.wait()
+    artifact._is_over(None)
     return not artifact.is_draft()
 
 

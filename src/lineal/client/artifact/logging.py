@@ -117,7 +117,7 @@ def log(
     if distributed_id is not None:
         artifact.distributed_id = distributed_id
     upload = _Upload(backend, artifact, spec)
-    artifact._handed_over(backend, session.worker().submit(upload.run))
+    artifact._hand_over(backend, session.worker().submit(upload.run))
 
 
 def _renewed_base(backend: Backend, artifact: Artifact, base: Stored) -> VersionRecord:
@@ -147,7 +147,7 @@ def log_input(
 ) -> None:
     """Log what a run uses and is a draft yet, as made by nobody; returns when it is stored."""
     with artifact._turn:
-        if artifact._pending is None:  # else it is on its way already
+        if artifact._logged is None:  # else it is on its way already
             log(backend, run, artifact, is_input=True, aliases=aliases)
     artifact.wait()
 

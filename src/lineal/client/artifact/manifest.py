@@ -222,7 +222,7 @@ class Manifest:
 
 def _births(artifact: Artifact, entries: Iterable[Entry]) -> dict[Digest, str]:
     """Return by digest which version brought the bytes; a draft has those of its base."""
-    version = artifact._stored or artifact._base
+    version = artifact._base if artifact.is_draft() else artifact._stored
     digests = [entry.digest for entry in entries if entry.ref is None]
     if version is None or not digests:
         return {}

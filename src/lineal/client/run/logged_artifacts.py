@@ -38,22 +38,18 @@ class LoggedArtifacts:
     def all(self) -> list[Artifact]:
         """Return those that were handed over, the oldest first."""
         with self._lock:
-            return [a for a in self._artifacts if a._pending is not None]
+            return list(self._artifacts)
 
     def warn_of_failed(self) -> None:
         """Say of each that could not be stored why, once, unless `wait` raised that."""
         for artifact in self.all():
-            pending = artifact._pending
-            if pending is None or not pending.done() or artifact._told is pending:
-                continue
-            failure = pending.exception()
+            failure = artifact._failure_to_tell()
             if failure is not None:
-                artifact._told = pending
                 term.warning(f"artifact {artifact.name} was not stored: {failure}")
 
     def waiting_count(self) -> int:
         """Return how many are on their way."""
-        return sum(a._pending is not None and not a._pending.done() for a in self.all())
+        return sum(not artifact._is_over(0.0) for artifact in self.all())
 
     def clear(self) -> None:
         with self._lock:
@@ -61,5 +57,4 @@ class LoggedArtifacts:
 
 
 def _is_stored(artifact: Artifact) -> bool:
-    pending = artifact._pending
-    return pending is None or (pending.done() and pending.exception() is None)
+    return artifact._is_over(0.0) and artifact._failure() is None
