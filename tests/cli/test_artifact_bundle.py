@@ -60,7 +60,8 @@ def test_a_whole_project_is_carried(lineal, photos, move):
     move()
     carried = lineal("artifact", "import", "bundle", "--json").json
     names = [each["version"] for each in carried]
-    assert sorted(names) == ["ana/demo/own:v0", "ana/demo/own:v1", "ana/demo/photos:v0"]
+    own = ["ana/demo/own:v0", "ana/demo/own:v1", "ana/demo/photos:v0"]
+    assert sorted(names) == ["ana/demo/linked:v0", *own, "ana/other/one:v0"]
 
 
 def test_a_project_without_versions_has_nothing_to_carry(lineal, photos):

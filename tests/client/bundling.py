@@ -71,7 +71,11 @@ class Home:
         }
 
     def export(self, *names: str, to: str = "bundle", **options: bool) -> list[Carried]:
-        versions = [self.version(name) for name in names]
+        return self.export_records(*map(self.version, names), to=to, **options)
+
+    def export_records(
+        self, *versions: VersionRecord, to: str = "bundle", **options: bool
+    ) -> list[Carried]:
         return bundles.export(self.backend, versions, to, settings=self.settings, **options)
 
     def import_(self, folder: str = "bundle", **options: str) -> list[Carried]:

@@ -42,8 +42,8 @@ def export(
 ) -> None:
     """Copy versions into a folder that can be carried to another machine.
 
-    Names, numbers, aliases, metadata and the runs that logged them go along. Doing it again
-    copies what is missing.
+    Names, numbers, aliases, metadata and the runs that logged them go along, and the link where
+    one is named. Doing it again copies what is missing.
 
     \b
     Examples:
@@ -106,13 +106,12 @@ def _versions(connection: Connection, name: str, *, every: bool) -> list[Version
 
 
 def _versions_of_project(connection: Connection, entity: str, project: str) -> list[VersionRecord]:
-    """Return all that was logged in a project; a link belongs to where its version was logged."""
+    """Return all that was logged in a project or linked into it."""
     query = CollectionQuery(entity, project)
     found = [
         version
         for each in all_of(lambda page: connection.backend.collections(query, page))
         for version in _all_versions(connection, VersionQuery(entity, project, each.name))
-        if not version.is_link
     ]
     if not found:
         raise NotFound(f"Project {entity}/{project} has no versions to export")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeGuard
@@ -15,6 +15,7 @@ from lineal.client.offline.introducing import Introductions
 from lineal.client.offline.places import CollectionPath, Place, collection_there
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
+from lineal.core.full_names import ArtifactPath
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery, RunEdge, run_node, version_node
 from lineal.core.records import (
@@ -27,7 +28,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import Gone, LinealError, NotFound, UsageError
+from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, UsageError
 
 ORIGIN_KEY = "origin"
 """In the metadata of a carried run: where, when and by whom it was made."""
@@ -67,9 +68,13 @@ class BundleCopy:
         self._begun: list[tuple[RunRecord, RunRecord]] = []
         """Runs as they are here and there, still to be ended there."""
 
-    def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
-        carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
+    def run(self, versions: Sequence[VersionRecord]) -> list[Carried]:
+        """Copy versions, and for links what they lead to as well; returns all in order."""
+        links = [each for each in versions if each.is_link]
+        ids = sorted({each.id for each in versions})
+        carried = [self._carry(self._source.version_by_id(id)) for id in ids]
         self._copy_display_names(carried)
+        linked = [each for link in links if (each := self._link(link)) is not None]
         again, closing = self._logged_again(carried)
         self._relog(again)
         runs = [(here, there) for here, there in self._runs.items() if there is not None]
@@ -79,14 +84,12 @@ class BundleCopy:
         self._relog(closing)
         for run, there in self._begun:
             self._finish(run, there)
-        return carried
+        return carried + linked
 
     def _carry(self, version: VersionRecord) -> Carried:
         named = collection_there(version, self._place)
         producer = producer_of(self._source, version.id)
         sources = copying.derived_from(self._source, version)
-        # a link has aliases of its own; the version it leads to is what is carried
-        version = self._source.version_by_id(version.id) if version.is_link else version
         spec = copying.draft_spec(
             self._source,
             version,
@@ -108,6 +111,32 @@ class BundleCopy:
         self._versions[version.id] = copied
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)
+
+    def _link(self, link: VersionRecord) -> Carried | None:
+        """Link what was carried; None, and that is said, where something else has that name."""
+        copied = self._versions[link.id]
+        entity, project = self._place(link.entity, link.project)
+        if link.project != link.source_project:  # `--project` is for what is logged in one
+            project = link.project
+        aliases = copying.without_latest(link.aliases)
+        there = ArtifactPath(entity, project, link.collection)
+        elsewhere = tuple(alias for alias in aliases if self._is_elsewhere(there, alias, copied))
+        free = [alias for alias in aliases if alias not in elsewhere]
+        place = entity, project
+        try:
+            linked = copying.copy_link(
+                self._source, link, self._target, copied, place, free, number=link.number
+            )
+        except (Exists, Gone, Invalid) as error:
+            term.warning(f"the link {link.path} does not come along: {error}")
+            return None
+        return Carried(link, linked, elsewhere)
+
+    def _is_elsewhere(self, there: ArtifactPath, alias: str, copied: VersionRecord) -> bool:
+        try:
+            return self._target.version(there._replace(ref=alias)).id != copied.id
+        except NotFound:
+            return False
 
     def _copy_display_names(self, carried: Iterable[Carried]) -> None:
         """Give each collection the display name that it has here, if it has none there."""

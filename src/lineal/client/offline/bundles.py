@@ -268,14 +268,16 @@ def _misfit(target: Backend, there: CollectionPath, type: str) -> str | None:
 
 def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[VersionRecord]:
     """Add every version that some were made from, as far as they are not deleted."""
-    found: dict[VersionId, VersionRecord] = {}
-    waiting = list(versions)
+    looked_at: set[VersionId] = set()
+    found, waiting = list(versions), list(versions)
     while waiting:
         version = waiting.pop()
-        if version.id not in found:
-            found[version.id] = version
-            waiting += map(source.version_by_id, _made_from(source, version))
-    return list(found.values())
+        if version.id not in looked_at:
+            looked_at.add(version.id)
+            made_from = [*map(source.version_by_id, _made_from(source, version))]
+            found += made_from
+            waiting += made_from
+    return found
 
 
 def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:

@@ -13,8 +13,9 @@ from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.uploads import portions
+from lineal.core import names
 from lineal.core.digest import PREFIX, Digest
-from lineal.core.full_names import ARTIFACT_SCHEMES
+from lineal.core.full_names import ARTIFACT_SCHEMES, ArtifactPath
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery, number_of, version_node
 from lineal.core.manifest import SegmentHead, decode_entries
@@ -140,6 +141,31 @@ def settle_latest(
         if LATEST in source.version_by_id(before).aliases:
             patch = VersionPatch(aliases_added=(LATEST,))
             target.update_version(after.membership_id, patch)
+
+
+def copy_link(
+    source: Backend,
+    link: VersionRecord,
+    target: Backend,
+    copied: VersionRecord,
+    place: tuple[str, str],
+    aliases: Sequence[str],
+    *,
+    number: int | None = None,
+) -> VersionRecord:
+    """Link the copy of a version as the version itself is linked; place: entity and project there.
+
+    Raises as `link_version`.
+    """
+    name = display_name(source, link)
+    there = ArtifactPath(*place, link.collection)
+    if name is not None and names.generated(name) == link.collection != name:
+        there = there._replace(display_name=name)  # the link was to these words
+    target.project(there.entity, there.project, create=True)
+    linked = target.link_version(copied.id, there, aliases, number=number)
+    if name is not None:
+        give_display_name(target, linked, name)
+    return linked
 
 
 def give_display_name(target: Backend, copied: VersionRecord, name: str) -> None:

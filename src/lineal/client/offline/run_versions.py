@@ -19,7 +19,7 @@ from lineal.client.offline.introducing import Introductions
 from lineal.client.offline.places import CollectionPath
 from lineal.client.offline.sync_job import Job
 from lineal.client.pages import all_of
-from lineal.core import full_names, names
+from lineal.core import full_names
 from lineal.core.contributions import Part
 from lineal.core.lineage import RunEdge
 from lineal.core.records import (
@@ -186,26 +186,15 @@ class RunVersions:
         return from_home | copied
 
     def _copy_link(self, link: VersionRecord, copied: VersionRecord) -> None:
-        name = copying.display_name(self._source, link)
-        collection = full_names.ArtifactPath(link.entity, link.project, link.collection)
-        if name is not None and names.generated(name) == link.collection != name:
-            collection = collection._replace(display_name=name)  # the link was to these words
-        linked = self._link(collection, copied, copying.without_latest(link.aliases))
+        place = self._links_there(link.entity, link.project)
+        aliases = copying.without_latest(link.aliases)
+        linked = copying.copy_link(self._source, link, self._target, copied, place, aliases)
         self._job.result.named(link, linked)
-        if name is not None:
-            copying.give_display_name(self._target, linked, name)
 
-    def _link(
-        self, collection: full_names.ArtifactPath, version: VersionRecord, aliases: Sequence[str]
-    ) -> VersionRecord:
-        there = self._linked_there(collection)
-        self._target.project(there.entity, there.project, create=True)
-        return self._target.link_version(version.id, there, aliases)
-
-    def _linked_there(self, here: full_names.ArtifactPath) -> full_names.ArtifactPath:
-        """Return the collection that links go to; those of the run's owner to its owner there."""
-        entity = self._where.entity if here.entity == self._about.entity else here.entity
-        return here._replace(entity=entity, project=self._project_there(here.project))
+    def _links_there(self, entity: str, project: str) -> tuple[str, str]:
+        """Return where links go; those of the run's owner to its owner there."""
+        is_own = entity == self._about.entity
+        return self._where.entity if is_own else entity, self._project_there(project)
 
     def _copy_display_names(self) -> None:
         """Give each collection the one that it has here, if it has none there."""
@@ -253,4 +242,8 @@ class RunVersions:
             patch = VersionPatch(aliases_added=intent.aliases)
             self._target.update_version(version.membership_id, patch)
         else:
-            self._link(full_names.artifact_path(intent.target, "", None), version, intent.aliases)
+            named = full_names.artifact_path(intent.target, "", None)
+            entity, project = self._links_there(named.entity, named.project)
+            self._target.project(entity, project, create=True)
+            collection = named._replace(entity=entity, project=project)
+            self._target.link_version(version.id, collection, intent.aliases)
