@@ -1,8 +1,9 @@
 """The SDK's `Artifact`, and what becomes of it: saved, deleted, linked, traced (ART-1…ART-46).
 
-It is one class, as in W&B: `core.py` has its state, `draft.py` the methods that fill a draft,
-`version.py` those that read a version. What takes more than some lines is beside them: `adding`,
-`referring`, `download`, `verifying`, `data_objects`, and the lineage in the public API's `graph`.
+It is one class, as in W&B: `core.py` has its state, `attributes.py` what can be asked at any time,
+`draft.py` the methods that fill a draft, `version.py` those that read a version. What takes more
+than some lines is beside them: `adding`, `referring`, `download`, `verifying`, `data_objects`, and
+the lineage in the public API's `graph`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term, values
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.core import Stored, clean
+from lineal.client.artifact.core import Stored
 from lineal.client.artifact.draft import DraftMethods
+from lineal.client.artifact.metadata import clean
 from lineal.client.artifact.version import VersionMethods
 from lineal.client.backend import Backend
 from lineal.client.known_attributes import KnownAttributes

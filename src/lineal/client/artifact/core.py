@@ -1,35 +1,30 @@
-"""What an `Artifact` is at any time: a draft, on its way to be a version, or one (ART-1…ART-15).
+"""What an `Artifact` is at any time: a draft, handed over, or stored, and how it becomes the next.
 
 `Artifact` is one class, as in W&B, whatever becomes of it; only its methods are in several files.
-All of its state is here, with what can be asked of it at any time. `draft.py` has the methods that
-fill a draft, `version.py` those that read a version, `artifact.py` the rest.
+All of its state is here. `attributes.py` has what can be asked of it at any time, `draft.py` the
+methods that fill a draft, `version.py` those that read a version, `artifact.py` the rest.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait as wait_for
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from lineal.client import session, term, values
 from lineal.client.artifact import adding
-from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.manifest import Manifest
+from lineal.client.artifact.metadata import clean, described, is_changed
 from lineal.client.backend import Backend
 from lineal.client.transfer import Lost
 from lineal.config import Settings, load
 from lineal.core import names
-from lineal.core.digest import Digest
 from lineal.core.ids import new_id
-from lineal.core.manifest import SegmentHead, manifest_head
 from lineal.core.records import VersionId, VersionRecord, VersionState
 from lineal.errors import ArtifactFinalizedError, ArtifactNotLoggedError, Invalid, WaitTimeoutError
 
@@ -37,7 +32,6 @@ if TYPE_CHECKING:
     from lineal.client import references
     from lineal.client.artifact.artifact import Artifact
     from lineal.client.artifact.referring import Referred
-    from lineal.core.retention import EffectiveTtl
 
 CLIENT_ID_LENGTH = 32
 FOREIGN_ALGORITHMS = ("MD5", "XXH128")
@@ -71,7 +65,7 @@ class Stored(NamedTuple):
 
 
 class ArtifactCore:
-    """The state of an artifact, and what it says of itself whatever that is."""
+    """The state of an artifact, and what changes it."""
 
     _logged: HandedOver | Stored | None = None
     """What became of it when it was logged; None: it was not."""
@@ -85,7 +79,7 @@ class ArtifactCore:
     """The last of them: a table may refer to each of its pictures."""
     _aliases: list[str]
     _tags: list[str]
-    """As the aliases of a version only."""
+    """As the aliases, those of a version; a draft has none yet."""
     _distributed_id: str | None = None
     _ttl_seconds: int | None = None
     _is_internal = False
@@ -154,14 +148,6 @@ class ArtifactCore:
         artifact._is_internal = True
         return artifact
 
-    # --- what it is, draft or not ---
-
-    @property
-    def id(self) -> str | None:
-        """Stable identifier of the version, None for a draft."""
-        version = self._known
-        return None if version is None else str(version.id)
-
     @property
     def name(self) -> str:
         """`collection` for a draft, provisional if it was given none (SEED-6).
@@ -173,134 +159,11 @@ class ArtifactCore:
             return version.name
         return self._name if self._name is not None else f"run-<run id>-{self._type}"
 
-    @property
-    def source_name(self) -> str:
-        version = self._known
-        return self.name if version is None else version.source_name
-
-    @property
-    def type(self) -> str:
-        return self._type
-
-    @property
-    def description(self) -> str | None:
-        _ = self._known
-        return self._description
-
-    @description.setter
-    def description(self, text: str | None) -> None:
-        text = described(text)
-        self._warn_of_links("description")
-        self._description = text
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """A JSON object; after changing it on a logged artifact call `save()` (ART-12)."""
-        _ = self._known
-        return self._metadata
-
-    @metadata.setter
-    def metadata(self, value: dict[str, Any]) -> None:
-        self._warn_of_links("metadata")
-        self._metadata = clean(value)
-
-    @property
-    def ttl(self) -> timedelta | None:
-        """How long after its creation it is deleted; None: never (TTL-2…TTL-6).
-
-        Set a timedelta, a number of days, `30d` or ISO `P30D`, None, or ArtifactTTL.INHERIT;
-        then log it, or `save()` what is logged. A new artifact inherits. Raises
-        ArtifactNotLoggedError while it inherits and is not logged or saved, Invalid (a
-        ValueError) when set to nothing positive, or on a link.
-        """
-        _ = self._known
-        if self._ttl_seconds is not None:
-            return timedelta(seconds=self._ttl_seconds) if self._ttl_seconds else None
-        if self._record.ttl_seconds is not None:
-            raise ArtifactNotLoggedError(
-                f"What TTL {self.name!r} inherits is known once it is saved; call save()"
-            )
-        return self.effective_ttl.ttl
-
-    @ttl.setter
-    def ttl(self, value: ttls.TTL) -> None:
-        if self._logged is not None:
-            _ = self._stored
-        if self.is_link:
-            raise Invalid(
-                f"{self.name} is a link, and linked versions do not expire; unlink it first, then "
-                f"set the TTL of {self.source_name}"
-            )
-        if self._type == names.HISTORY_TYPE:
-            raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
-        self._ttl_seconds = ttls.stored(value)
-
-    @property
-    def effective_ttl(self) -> EffectiveTtl:
-        """The TTL in force, the level that sets it, and what suspends it (TTL-8, TTL-11)."""
-        record = self._record
-        return self._home.effective_ttl(record.id)
-
-    @property
-    def distributed_id(self) -> str | None:
-        return self._distributed_id
-
-    @distributed_id.setter
-    def distributed_id(self, value: str | None) -> None:
-        self._distributed_id = value
-
-    @property
-    def incremental(self) -> bool:
-        return self._incremental
-
-    @property
-    def use_as(self) -> str | None:
-        """None: what W&B once kept there is deprecated."""
-        return None
-
-    @property
-    def digest_algorithm(self) -> str:
-        """`SHA256`, whatever was asked for (ART-2)."""
-        return "SHA256"
-
-    @property
-    def state(self) -> str:
-        """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
-        version = self._known
-        return "PENDING" if version is None else str(version.state)
-
     def is_draft(self) -> bool:
         """Tell whether this is not committed yet; waits for nothing."""
         return self._known is None
 
-    @property
-    def is_link(self) -> bool:
-        version = self._known
-        return version is not None and version.is_link
-
-    @property
-    def manifest(self) -> Manifest:
-        """All entries; read as they are looked at (MAN-1)."""
-        return Manifest(self._contents, self._whole)
-
-    @property
-    def digest(self) -> Digest:
-        """`sha256:…` over paths and contents; equal content has an equal digest (MAN-4)."""
-        version = self._known
-        if version is not None:
-            return version.digest
-        parts = self._contents.segments()
-        return manifest_head(
-            part if isinstance(part, SegmentHead) else part.head for part in parts
-        ).digest
-
-    @property
-    def size(self) -> int:
-        """Bytes of all entries, references included (ART-10)."""
-        version = self._known
-        return self._contents.size_bytes if version is None else version.size_bytes
-
-    # --- on its way ---
+    # --- what becomes of it ---
 
     def wait(self, timeout: float | None = None) -> Self:
         """Return once the artifact is committed (ART-39).
@@ -408,7 +271,7 @@ class ArtifactCore:
         self._become(handed_over.backend, version)
         if description != handed_over.description:
             self._description = description
-        if _is_changed(metadata, handed_over.metadata):
+        if is_changed(metadata, handed_over.metadata):
             self._metadata = metadata
 
     def _labelled(self, aliases: Sequence[str], tags: Sequence[str] = ()) -> None:
@@ -479,57 +342,6 @@ class ArtifactCore:
         if self._chosen_adder is None:
             self._chosen_adder = adding.adder(self._settings)
         return self._chosen_adder
-
-    def _warn_of_links(self, what: str) -> None:
-        if self.is_link:
-            term.warning(f"the {what} of a link is its source's: {self.source_name} changes too")
-
-
-def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
-    try:
-        return clean(metadata) != logged
-    except (TypeError, ValueError):
-        return True  # to something that `save` will refuse
-
-
-def described(text: str | None) -> str | None:
-    """Return a description as it can be stored; raises TypeError for what is no text."""
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise TypeError(f"description must be text, not a {text.__class__.__name__}")
-    return values.text(text)
-
-
-def clean(metadata: dict[str, Any] | None) -> dict[str, Any]:
-    """Copy metadata as JSON: NumPy values converted, NaN to null, infinities refused (MET-1)."""
-    if metadata is None:
-        return {}
-    if not isinstance(metadata, dict):
-        raise TypeError(f"metadata must be a dict, not a {metadata.__class__.__name__}")
-    cleaned = _finite(values.plain(metadata, "metadata"))
-    assert isinstance(cleaned, dict)
-    return cleaned
-
-
-def _finite(value: Any, path: str = "") -> Any:
-    """path: where the value stands, with dots, for the message."""
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise Invalid(
-                f"Metadata may not hold infinities, since JSON has no word for them: `{path}` is "
-                f"{value}. Keep None or the text '{value}' there"
-            )
-        return None if math.isnan(value) else value
-    if isinstance(value, dict):
-        return {key: _finite(item, _below(path, key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item, _below(path, place)) for place, item in enumerate(value)]
-    return value
-
-
-def _below(path: str, part: str | int) -> str:
-    return f"{path}.{part}" if path else str(part)
 
 
 def _contents_of(backend: Backend, version: VersionRecord) -> Contents:

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from lineal.client import media
 from lineal.client.artifact import adding, patterns
+from lineal.client.artifact.attributes import Attributes
 from lineal.client.artifact.contents import MUTABLE
-from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.config import absolute_path
 from lineal.core import file_paths, names
@@ -30,7 +30,7 @@ SCRIPT_FALLBACK = "session"
 """In the name of code that no script made."""
 
 
-class DraftMethods(ArtifactCore):
+class DraftMethods(Attributes):
     """The methods of `Artifact` that fill a draft; none of them needs an instance."""
 
     # --- adding content ---

@@ -18,7 +18,8 @@ from lineal.client.artifact.adding import PACKED_LEAST
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, SOURCES_MOST, Source
-from lineal.client.artifact.core import Stored, clean
+from lineal.client.artifact.core import Stored
+from lineal.client.artifact.metadata import clean
 from lineal.client.artifact.staging import pack_copies, remove_copy
 from lineal.client.backend import Backend
 from lineal.client.uploads import CONFIRM_BYTES, portions

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import media, term
 from lineal.client.artifact import patterns
-from lineal.client.artifact.core import ArtifactCore
+from lineal.client.artifact.attributes import Attributes
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.values import iso
 from lineal.config import absolute_path
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lineal.client.public.lists import LazyList
 
 
-class VersionMethods(ArtifactCore):
+class VersionMethods(Attributes):
     """The methods of `Artifact` that read a committed version."""
 
     @property
