@@ -110,17 +110,14 @@ class Adder:
             raise not_a_file(path)
         inside = file_paths.entry_path(name)
         known = self.cache.of_file(source) if policy == MUTABLE else None
-        if known is not None and known[0].is_at(source):
-            entry, found = _unchanged(source, inside, policy, known)
-            contents.add([Added(entry, found)], overwrite=overwrite)
-            return entry
+        unchanged = _unchanged(source, inside, policy, known)
+        if unchanged is not None:
+            return self._put(contents, *unchanged, overwrite=overwrite)
         read_at = now_ns()
         label, size = f"adding {os.path.basename(source)}", Stamp.at(source).size
         with term.progress(label, files=1, size=size) as progress:
             entry, found = self._read(source, inside, policy, progress.file())
-        with _undone(contents, found.staged):
-            contents.add([Added(entry, found)], overwrite=overwrite)
-        self._note_copy(contents, entry, found)
+        self._put(contents, entry, found, overwrite=overwrite)
         self.cache.remember([(source, found.stamp, entry.digest)], read_at_ns=read_at)
         return entry
 
@@ -147,36 +144,14 @@ class Adder:
                 file_paths.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size
             )
             source = Source(staged, staged, MUTABLE, hashed.stamp)
-            contents.add([Added(entry, source)], overwrite=overwrite)
-        self._note_copy(contents, entry, source)
+            self._put(contents, entry, source, overwrite=overwrite)
 
     def add_bytes(
         self, contents: Contents, data: bytes | memoryview, name: str, *, overwrite: bool
     ) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
         entry, source = self._made(data, file_paths.entry_path(name))
-        with _undone(contents, source.staged):
-            contents.add([Added(entry, source)], overwrite=overwrite)
-        self._note_copy(contents, entry, source)
-        return entry
-
-    def _note_copy(self, contents: Contents, entry: Entry, source: Source) -> None:
-        most = self.pack_files_up_to
-        if most and source.staged is not None and entry.size <= most:
-            contents.alone.append(entry.path)
-            self.pack_copies(contents, least=ALONE_MOST)
-
-    def pack_copies(self, contents: Contents, *, least: int = PACKED_LEAST) -> None:
-        """Put the small private copies of a draft into one file, if there are so many of them."""
-        if len(contents.alone) >= least:
-            contents.pack_copies(self.staging.new_path())
-
-    def _made(self, data: bytes | memoryview, inside: str) -> tuple[Entry, Source]:
-        """Write bytes to the staging folder as the file that has this path in the artifact."""
-        staged = self.staging.new_path()
-        write_new(staged, data)
-        source = Source(staged, staged, MUTABLE, Stamp.at(staged))
-        return Entry(inside, of_bytes(data), len(data)), source
+        return self._put(contents, entry, source, overwrite=overwrite)
 
     def add_dir(self, contents: Contents, folder: Folder, *, overwrite: bool) -> int:
         """Add all chosen files below a folder; returns how many. All or none are added."""
@@ -196,6 +171,28 @@ class Adder:
                 raise
         return len(contents) - before
 
+    def pack_copies(self, contents: Contents, *, least: int = PACKED_LEAST) -> None:
+        """Put the small private copies of a draft into one file, if there are so many of them."""
+        if len(contents.alone) >= least:
+            contents.pack_copies(self.staging.new_path())
+
+    def _put(self, contents: Contents, entry: Entry, source: Source, *, overwrite: bool) -> Entry:
+        """Put one file in; small private copies go into a pack once there are many."""
+        with _undone(contents, source.staged):
+            contents.add([Added(entry, source)], overwrite=overwrite)
+        most = self.pack_files_up_to
+        if most and source.staged is not None and entry.size <= most:
+            contents.alone.append(entry.path)
+            self.pack_copies(contents, least=ALONE_MOST)
+        return entry
+
+    def _made(self, data: bytes | memoryview, inside: str) -> tuple[Entry, Source]:
+        """Write bytes to the staging folder as the file that has this path in the artifact."""
+        staged = self.staging.new_path()
+        write_new(staged, data)
+        source = Source(staged, staged, MUTABLE, Stamp.at(staged))
+        return Entry(inside, of_bytes(data), len(data)), source
+
     def _walk(self, root: str, wanted: Folder, progress: term.Progress) -> Generator[Added]:
         """Yield the files below `root`, the folder's absolute path.
 
@@ -213,10 +210,9 @@ class Adder:
             for file in self._files(root, wanted, folders):
                 if file.path is None:
                     yield Added(*self._made(b"", file.inside))
-                elif file.known is not None and file.known[0].is_at(file.path):
-                    entry, source = _unchanged(file.path, file.inside, policy, file.known)
-                    yield Added(entry, source)
-                    progress.advance(files=1, size=entry.size)
+                elif unchanged := _unchanged(file.path, file.inside, policy, file.known):
+                    yield Added(*unchanged)
+                    progress.advance(files=1, size=unchanged[0].size)
                 elif packing is not None and (packed := packing.copy(file.path)) is not None:
                     staged, digest, stamp = packed
                     entry = Entry(file.inside, digest, stamp.size)
@@ -280,8 +276,11 @@ class Adder:
 
 
 def _unchanged(
-    path: str, inside: str, policy: str, known: tuple[Stamp, Digest]
-) -> tuple[Entry, Source]:
+    path: str, inside: str, policy: str, known: tuple[Stamp, Digest] | None
+) -> tuple[Entry, Source] | None:
+    """Return a file that is as the digest cache knows it; None for any other."""
+    if known is None or not known[0].is_at(path):
+        return None
     stamp, digest = known
     return Entry(inside, digest, stamp.size), Source(path, None, policy, stamp)
 
