@@ -83,7 +83,7 @@ class Contents:
         self.base = base
         self.is_final = is_final
         self._owner = os.getpid()
-        self._has_copies = True
+        self._may_have_copies = True
         self._put_count = 0
         """Entries put in, also in place of others."""
         self._is_one_folder = False
@@ -372,7 +372,7 @@ class Contents:
 
         taken: how many the store took over; when it took all, nothing is looked for.
         """
-        self._has_copies = False
+        self._may_have_copies = False
         if (
             not self.owns_copies
             or taken == self._put_count
@@ -432,7 +432,7 @@ class Contents:
         scratch = vars(self).get("_scratch")  # None where an interrupt came amid `__init__`
         if is_finalizing() or scratch is None or not scratch.is_made:
             return
-        if self._has_copies:
+        if self._may_have_copies:
             self.drop_copies()
         is_small = self.owns_copies and self._put_count <= ADDED_AT_ONCE
         scratch.give_back(is_small=is_small)
