@@ -85,12 +85,7 @@ def log(
     artifact._name_for(run.project, producer)
     if not artifact._is_internal:
         names.user_artifact(artifact.name, artifact.type)
-    base = None if artifact._base is None else _renewed_base(backend, artifact, artifact._base)
-    if base is not None and (base.source_entity, base.source_project) != (run.entity, run.project):
-        raise Invalid(
-            f"A draft of {base.path} can only be logged to {base.source_entity}/"
-            f"{base.source_project}, not to {run.entity}/{run.project} (ART-43)"
-        )
+    base = None if artifact._base is None else _renewed_base(backend, run, artifact, artifact._base)
     spec = DraftSpec(
         client_id=artifact._id_to_log(),
         entity=run.entity,
@@ -121,7 +116,9 @@ def log(
     artifact._hand_over(backend, session.worker().submit(upload.run))
 
 
-def _renewed_base(backend: Backend, artifact: Artifact, base: Stored) -> VersionRecord:
+def _renewed_base(
+    backend: Backend, run: RunRecord, artifact: Artifact, base: Stored
+) -> VersionRecord:
     """Return the version that a draft began with as it is in `backend` now, and let it begin there.
 
     The draft follows its collection, which may have another name by now.
@@ -140,6 +137,11 @@ def _renewed_base(backend: Backend, artifact: Artifact, base: Stored) -> Version
     artifact._base = Stored(backend, found)
     if artifact._name == base.record.source_collection:
         artifact._name = found.source_collection
+    if (found.source_entity, found.source_project) != (run.entity, run.project):
+        raise Invalid(
+            f"A draft of {found.path} can only be logged to {found.source_entity}/"
+            f"{found.source_project}, not to {run.entity}/{run.project} (ART-43)"
+        )
     return found
 
 
