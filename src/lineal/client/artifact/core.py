@@ -228,7 +228,7 @@ class ArtifactCore:
 
     def _hand_over(self, backend: Backend, upload: Future[VersionRecord | None]) -> None:
         self._logged = HandedOver(backend, upload, self._description, clean(self._metadata))
-        self._adder.unlogged.pop(self._client_id, None)
+        self._note_logged()
 
     def _id_to_log(self) -> str:
         """Return what the backend is to know this draft by; a fork makes two of it (STO-10)."""
@@ -242,7 +242,11 @@ class ArtifactCore:
         """From now on there is something that wants to be logged."""
         self._adder.unlogged[self._client_id] = self.name
         if self._logged is not None:  # another thread logged it while this one added to it
-            self._adder.unlogged.pop(self._client_id, None)
+            self._note_logged()
+
+    def _note_logged(self) -> None:
+        if self._chosen_adder is not None:
+            self._chosen_adder.unlogged.pop(self._client_id, None)
 
     def _is_over(self, seconds: float | None) -> bool:
         """Wait so long for the upload, None: for ever, and tell whether it ended, however."""

@@ -209,8 +209,7 @@ def logged(run: Run, artifact: Artifact) -> Artifact:
     """
     if not artifact.is_draft():
         return artifact
-    if artifact._chosen_adder is not None:
-        artifact._chosen_adder.unlogged.pop(artifact._client_id, None)
+    artifact._note_logged()
     artifact._name_for(run.project, run.record)
     record = _record(run.entity, run.project, artifact.name, 0, artifact.type)
     record = record._replace(description=artifact._description, metadata=artifact._metadata)

@@ -49,8 +49,8 @@ def _version_at(backend: Backend, name: str, digest: Digest) -> VersionRecord:
         ) from error
 
 
-def is_logged(artifact: Artifact) -> bool:
-    """Say whether this is a version; waits for one that is on its way."""
+def is_stored(artifact: Artifact) -> bool:
+    """Tell whether this is a version; waits for one that is on its way."""
     artifact._is_over(None)
     return not artifact.is_draft()
 

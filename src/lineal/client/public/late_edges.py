@@ -31,7 +31,7 @@ def log(
     _require_artifact(artifact, "log_artifact")
     checked_aliases, checked_tags = names.aliases_to_log(aliases), names.tags(tags)
     with artifact._turn:
-        if existing.is_logged(artifact):
+        if existing.is_stored(artifact):
             version = existing.log_again(backend, run, artifact, checked_aliases, checked_tags)
             return committed(backend, version)
         logging.log(backend, run, artifact, aliases=checked_aliases, tags=checked_tags)

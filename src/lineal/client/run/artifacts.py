@@ -45,7 +45,7 @@ def log(
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases_to_log(aliases), names.tags(tags)
     with artifact._turn:
-        if existing.is_logged(artifact):  # then this call adds what it says to that version
+        if existing.is_stored(artifact):  # then this call adds what it says to that version
             if not is_final:
                 raise UsageError(
                     f"{artifact.qualified_name} is a version already, and so no part of another; "
