@@ -121,23 +121,30 @@ class Contents:
 
     def _put(self, added: Iterable[Added], *, overwrite: bool, has_own: bool) -> set[str | bytes]:
         """Put entries in; returns the private copies that are needed no more."""
-        checks = not overwrite and (has_own or self.base is not NOTHING)
-        put = _PUT if overwrite else _PUT_FIRST
+        is_first = not has_own and self.base is NOTHING
         spare: list[_Copy] = []
         coming = iter(added)
         while some := list(islice(coming, ADDED_AT_ONCE)):
             with held(inside_sqlite):  # once for all: each time costs as much as a row
-                rows = map(_row, self._new(some, spare) if checks else some)
-                at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
-                while batch := list(islice(rows, at_once)):
-                    paths = [str(row[0]) for row in batch] if overwrite and has_own else []
-                    spare += self._copies_at(paths)
-                    count = self._scratch.change_many(put, batch)
-                    if count < len(batch):  # a path came twice
-                        for row in batch:
-                            self._is_new(_entry(row[:5]))  # raises if it has two contents
-                    self._put_count += len(batch)
+                if overwrite:
+                    spare += self._copies_at([each.entry.path for each in some] if has_own else [])
+                    self._put_rows(_PUT, some)
+                elif is_first:
+                    self._put_rows(_PUT_FIRST, some)
+                else:
+                    for each in self._new(some, spare):  # must see those before it
+                        self._put_rows(_PUT_FIRST, [each])
         return self._unneeded(self._handed_on(spare))  # to those that came last, too
+
+    def _put_rows(self, statement: str, added: Sequence[Added]) -> None:
+        rows = list(
+            map(_row, added)
+        )  # made one by one, amid SQLite's work, they take a sixth longer
+        count = self._scratch.change_many(statement, rows)
+        if count < len(added):  # a path came twice
+            for entry, _ in added:
+                self._is_new(entry)  # raises if it has two contents
+        self._put_count += len(added)
 
     def _require_draft(self) -> None:
         if self.is_final:
@@ -164,6 +171,7 @@ class Contents:
                 spare.append(_Copy(_kept(source.staged), source.is_packed, entry.digest))
 
     def _is_new(self, entry: Entry) -> bool:
+        """Tell whether nothing is at its path; raises Invalid if that is other content."""
         before = self.get(entry.path)
         if before is None:
             return True
