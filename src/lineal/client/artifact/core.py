@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait as wait_for
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
@@ -21,7 +19,7 @@ from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.metadata import clean, described, is_changed
 from lineal.client.backend import Backend
-from lineal.client.transfer import Lost
+from lineal.client.transfer import Job, Lost
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.ids import new_id
@@ -47,11 +45,11 @@ class HandedOver:
     def __init__(
         self,
         backend: Backend,
-        upload: Future[VersionRecord | None],
+        job: Job[VersionRecord | None],
         description: str | None,
         metadata: dict[str, Any],
     ) -> None:
-        self.backend, self.upload = backend, upload
+        self.backend, self.job = backend, job
         self.description, self.metadata = description, metadata
         self.is_told = False
         """Whether somebody was told that it could not be stored."""
@@ -179,9 +177,9 @@ class ArtifactCore:
                 f"Artifact {self.name!r} was not handed to run.log_artifact; nothing to wait for"
             )
         try:
-            version = logged.upload.result(timeout)
-        except FutureTimeout as error:
-            if logged.upload.done():  # the upload itself failed with a timeout
+            version = logged.job.result(timeout)
+        except TimeoutError as error:
+            if logged.job.done():  # the upload itself failed with a timeout
                 raise
             raise WaitTimeoutError(
                 f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
@@ -202,7 +200,7 @@ class ArtifactCore:
     def _known(self) -> VersionRecord | None:
         """The committed version if the upload is done by now; waits for nothing."""
         logged = self._logged
-        if isinstance(logged, HandedOver) and logged.upload.done() and self._failure() is None:
+        if isinstance(logged, HandedOver) and logged.job.done() and self._failure() is None:
             self.wait()
         return self._logged.record if isinstance(self._logged, Stored) else None
 
@@ -226,8 +224,8 @@ class ArtifactCore:
     def _home(self) -> Backend:
         return self._stored.backend
 
-    def _hand_over(self, backend: Backend, upload: Future[VersionRecord | None]) -> None:
-        self._logged = HandedOver(backend, upload, self._description, clean(self._metadata))
+    def _hand_over(self, backend: Backend, job: Job[VersionRecord | None]) -> None:
+        self._logged = HandedOver(backend, job, self._description, clean(self._metadata))
         self._note_logged()
 
     def _id_to_log(self) -> str:
@@ -252,20 +250,20 @@ class ArtifactCore:
         """Wait so long for the upload, None: for ever, and tell whether it ended, however."""
         if not isinstance(self._logged, HandedOver):
             return True
-        upload = self._logged.upload
-        return upload.done() or not wait_for([upload], seconds).not_done
+        job = self._logged.job
+        return job.done() or not wait_for([job], seconds).not_done
 
     def _failure(self) -> BaseException | None:
         """Wait for the upload and return what made it fail."""
         logged = self._logged
-        return logged.upload.exception() if isinstance(logged, HandedOver) else None
+        return logged.job.exception() if isinstance(logged, HandedOver) else None
 
     def _failure_to_tell(self) -> BaseException | None:
         """Return what made the upload fail, once; None if `wait` raised it, or it goes on."""
         logged = self._logged
-        if not isinstance(logged, HandedOver) or logged.is_told or not logged.upload.done():
+        if not isinstance(logged, HandedOver) or logged.is_told or not logged.job.done():
             return None
-        failure = logged.upload.exception()
+        failure = logged.job.exception()
         logged.is_told = failure is not None
         return failure
 

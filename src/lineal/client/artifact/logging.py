@@ -112,8 +112,8 @@ def log(
     artifact.finalize()
     if distributed_id is not None:
         artifact.distributed_id = distributed_id
-    upload = _Upload(backend, artifact, spec)
-    artifact._hand_over(backend, session.worker().submit(upload.run))
+    storing = _Storing(backend, artifact, spec)
+    artifact._hand_over(backend, session.worker().submit(storing.run))
 
 
 def _renewed_base(
@@ -176,7 +176,7 @@ def from_path(
     return artifact
 
 
-class _Upload:
+class _Storing:
     """One draft on its way to a version."""
 
     def __init__(self, backend: Backend, artifact: Artifact, spec: DraftSpec) -> None:
