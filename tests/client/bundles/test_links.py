@@ -53,6 +53,19 @@ def test_what_was_not_named_by_its_link_comes_without_it(exported, bob):
     }
 
 
+def test_the_latest_link_is_the_same(ana, bob):
+    for text in ("a", "b"):
+        ana.log(text)
+        link(ana, "data")
+    link(ana, "data:v0", "registry/Best Net", "prod")  # the latest once more
+    ana.export_records(linked(ana, "v0"), linked(ana, "v1"))
+    bob.import_()
+    assert (linked(bob).number, linked(bob, "prod").number) == (0, 0)
+    link(bob, "data:v1")
+    bob.import_()
+    assert linked(bob).number == 1
+
+
 def test_an_alias_of_another_link_there_stays(exported, bob):
     bob.log("own", "other")
     link(bob, "other", "registry/Best Net", "prod")

@@ -48,6 +48,29 @@ def show_as(home: Home, name: str, collection: str = "data") -> None:
     home.backend.update_collection(found.id, CollectionPatch(display_name=name))
 
 
+def test_the_latest_stays_what_was_logged_again(ana, bob):
+    for text in ("a", "b", "a"):
+        ana.log(text)
+    ana.export("data:v0", "data:v1")
+    bob.import_()
+    assert bob.version("data").number == 0
+    bob.log("own")
+    bob.import_()
+    assert bob.version("data").number == 2
+
+
+def test_the_latest_stays_what_is_the_newest_there(ana, bob):
+    ana.log("a")
+    ana.log("b")
+    ana.export("data:v1")
+    bob.import_()
+    bob.log("own")
+    ana.log("a")  # the latest once more
+    ana.export("data:v0")
+    bob.import_()
+    assert bob.version("data") == bob.version("data:v2")
+
+
 def test_a_display_name_arrives_where_there_is_none(ana, bob):
     ana.log("a")
     ana.log("b")

@@ -18,14 +18,17 @@ from lineal.client.public.graph import producer_of
 from lineal.core.full_names import ArtifactPath
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery, RunEdge, run_node, version_node
+from lineal.core.names import LATEST
 from lineal.core.records import (
     EdgeKind,
+    MembershipId,
     RunKey,
     RunPatch,
     RunRecord,
     RunSpec,
     RunState,
     VersionId,
+    VersionPatch,
     VersionRecord,
 )
 from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, UsageError
@@ -67,10 +70,16 @@ class BundleCopy:
         self._runs: dict[RunKey, RunRecord | None] = {}
         self._begun: list[tuple[RunRecord, RunRecord]] = []
         """Runs as they are here and there, still to be ended there."""
+        self._latest: dict[CollectionPath, MembershipId] = {}
+        """Copies of what is the latest here."""
+        self._retaken: set[CollectionPath] = set()
+        """Collections there in which a copy has become the latest."""
 
     def run(self, versions: Sequence[VersionRecord]) -> list[Carried]:
         """Copy versions, and for links what they lead to as well; returns all in order."""
-        links = [each for each in versions if each.is_link]
+        links = sorted(
+            (each for each in versions if each.is_link), key=lambda link: link.membership_id
+        )
         ids = sorted({each.id for each in versions})
         carried = [self._carry(self._source.version_by_id(id)) for id in ids]
         self._copy_display_names(carried)
@@ -88,13 +97,14 @@ class BundleCopy:
 
     def _carry(self, version: VersionRecord) -> Carried:
         named = collection_there(version, self._place)
+        place = self._moved.get(named, named)
         producer = producer_of(self._source, version.id)
         sources = copying.derived_from(self._source, version)
         spec = copying.draft_spec(
             self._source,
             version,
             client_id=new_id(CLIENT_ID_LENGTH),
-            place=self._moved.get(named, named),
+            place=place,
             run=None,
             sources=(self._versions[each].id for each in sources if each in self._versions),
         )
@@ -107,8 +117,9 @@ class BundleCopy:
             copying.send(self._source, version, self._target, spec, **how)
             run = self._run_there(producer)
             spec = spec._replace(run=None if run is None else run.key)
+        before = self._latest_in(ArtifactPath(*place))
         copied = copying.copy_version(self._source, version, self._target, spec, **how)
-        self._versions[version.id] = copied
+        copied = self._versions[version.id] = self._settled(version, copied, before)
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)
 
@@ -122,21 +133,58 @@ class BundleCopy:
         there = ArtifactPath(entity, project, link.collection)
         elsewhere = tuple(alias for alias in aliases if self._is_elsewhere(there, alias, copied))
         free = [alias for alias in aliases if alias not in elsewhere]
-        place = entity, project
+        before = self._latest_in(there)
         try:
-            linked = copying.copy_link(
-                self._source, link, self._target, copied, place, free, number=link.number
+            linked = self._known_link(there, copied, free) or copying.copy_link(
+                self._source, link, self._target, copied, (entity, project), free, link.number
             )
         except (Exists, Gone, Invalid) as error:
             term.warning(f"the link {link.path} does not come along: {error}")
             return None
-        return Carried(link, linked, elsewhere)
+        return Carried(link, self._settled(link, linked, before), elsewhere)
+
+    def _known_link(
+        self, there: ArtifactPath, copied: VersionRecord, aliases: Sequence[str]
+    ) -> VersionRecord | None:
+        """Return the link that an earlier import made, with these aliases: the latest stays."""
+        for link in self._target.links(copied.id):
+            if (link.entity, link.project, link.collection) == there[:3]:
+                lacking = tuple(alias for alias in aliases if alias not in link.aliases)
+                patch = VersionPatch(aliases_added=lacking)
+                return self._target.update_version(link.membership_id, patch) if lacking else link
+        return None
 
     def _is_elsewhere(self, there: ArtifactPath, alias: str, copied: VersionRecord) -> bool:
         try:
             return self._target.version(there._replace(ref=alias)).id != copied.id
         except NotFound:
             return False
+
+    def _latest_in(self, collection: ArtifactPath) -> MembershipId | None:
+        try:
+            return self._target.version(collection._replace(ref=LATEST)).membership_id
+        except NotFound:
+            return None
+
+    def _settled(
+        self, here: VersionRecord, made: VersionRecord, before: MembershipId | None
+    ) -> VersionRecord:
+        """Let what is the latest here be so there, if copies have taken that from `before`.
+
+        It need not be the last one: old content that was logged again is the latest (SEM-2).
+        """
+        collection = made.entity, made.project, made.collection
+        is_latest = LATEST in made.aliases
+        if LATEST in here.aliases:
+            self._latest[collection] = made.membership_id
+        if is_latest and made.membership_id != before:
+            self._retaken.add(collection)
+        right = self._latest.get(collection)
+        holder = made.membership_id if is_latest else before
+        if collection not in self._retaken or right is None or right == holder:
+            return made
+        self._target.update_version(right, VersionPatch(aliases_added=(LATEST,)))
+        return self._target.version(ArtifactPath(*collection, f"v{made.number}"))
 
     def _copy_display_names(self, carried: Iterable[Carried]) -> None:
         """Give each collection the display name that it has here, if it has none there."""

@@ -150,7 +150,6 @@ def copy_link(
     copied: VersionRecord,
     place: tuple[str, str],
     aliases: Sequence[str],
-    *,
     number: int | None = None,
 ) -> VersionRecord:
     """Link the copy of a version as the version itself is linked; place: entity and project there.
