@@ -195,7 +195,7 @@ def test_classes_are_shared_by_images_and_added_by_themselves(tmp_path: Path) ->
     assert Image(image, classes=read).classes == image.classes
 
 
-@pytest.mark.parametrize("wrong", [["cat"], [{"id": 0}], {"x": "cat"}])
+@pytest.mark.parametrize("wrong", [["cat"], [{"id": 0}], {"x": "cat"}, np.array([1, 2])])
 def test_what_are_no_classes_is_refused(wrong: Any) -> None:
     with pytest.raises(Invalid, match=r"^Classes are|^A class id"):
         Classes(wrong)

@@ -242,6 +242,13 @@ def test_whole_numbers_are_kept_exactly_up_to_300_digits(run):
     assert (row["large"], row["n"]["small"]) == (10**300, -(10**300))
 
 
+def test_an_open_file_in_the_place_of_a_value_is_refused_and_stays_open(run):
+    with open("note.txt", "w") as file:
+        with pytest.raises(TypeError, match="`a`"):
+            run.log({"a": file})
+        file.write("still open")
+
+
 def test_what_cannot_be_logged_is_refused_by_name(run):
     for value in (object(), 1j, len, lambda: 1, b"\xff", numpy.array([1j, 2j]), [{"b": 1j}]):
         with pytest.raises(TypeError, match=r"`a.*Nothing of this call is kept"):

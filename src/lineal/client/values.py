@@ -217,8 +217,10 @@ def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise
     """Convert what looks like a NumPy array or scalar, or a torch, jax or tensorflow tensor."""
     if isinstance(value, type):
         return otherwise(value, key)
-    if callable(getattr(value, "detach", None)):  # torch; its modules have no `detach`, and their
-        value = _on_cpu(value, key)  # `cpu` would move them
+    # torch; its modules have no `detach`, and their `cpu` would move them; open files have no
+    # `cpu`, and their `detach` would close them
+    if callable(getattr(value, "detach", None)) and hasattr(value, "cpu"):
+        value = _on_cpu(value, key)
     if not hasattr(value, "tolist") and callable(getattr(value, "numpy", None)):
         value = value.numpy()
     if not callable(getattr(value, "tolist", None)):

@@ -64,7 +64,7 @@ def class_labels(classes: Any) -> dict[int, str]:
     else:
         try:
             pairs = [(one["id"], one["name"]) for one in classes]
-        except (TypeError, KeyError) as error:
+        except (IndexError, KeyError, TypeError) as error:  # numbers of NumPy have an index
             raise Invalid(
                 'Classes are a dict {0: "cat"} or a list of {"id": 0, "name": "cat"}, '
                 f"not {classes!r:.80}"

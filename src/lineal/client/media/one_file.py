@@ -115,7 +115,7 @@ def file_from(
     source: IO[str] | IO[bytes], what: str, ending: str | None, endings: Sequence[str]
 ) -> MediaFile:
     """Read an open file from where it is. ending: by default that of its name; one of `endings`."""
-    given = getattr(source, "name", "") if ending is None else f".{ending.removeprefix('.')}"
+    given = getattr(source, "name", "") if ending is None else f".{str(ending).removeprefix('.')}"
     fitting = _fitting(given, endings) if isinstance(given, str) else None
     if fitting is None:
         raise Invalid(
