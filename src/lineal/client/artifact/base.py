@@ -1,4 +1,7 @@
-"""The version a draft was made from, read a segment at a time, when first needed (ART-15)."""
+"""The entries of a version, read a segment at a time, when first needed (ART-15).
+
+A version that is read has them as they are, a draft that was made from it has its changes on top.
+"""
 
 from __future__ import annotations
 

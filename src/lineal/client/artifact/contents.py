@@ -1,7 +1,8 @@
-"""The content of a draft: entries, and where on this machine their bytes are.
+"""The content of an artifact: entries, and where on this machine the bytes of added ones are.
 
-Kept in a private SQLite database (`scratch`), so that a draft of any number of files needs
-little memory. Gone with the draft. A draft made from a version keeps only what differs from it.
+What a draft adds and removes is kept in a private SQLite database (`scratch`), so that one of any
+number of files needs little memory, and is gone with the draft. All else are the entries of the
+version that it was made from (`base`). A version that is read has only those.
 """
 
 from __future__ import annotations
