@@ -22,6 +22,7 @@ from lineal.client import term
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
 from lineal.client.artifact.patterns import Chosen
 from lineal.client.artifact.staging import (
+    Copied,
     Packing,
     Staging,
     number_of,
@@ -214,9 +215,8 @@ class Adder:
                     yield Added(*unchanged)
                     progress.advance(files=1, size=unchanged[0].size)
                 elif packing is not None and (packed := packing.copy(file.path)) is not None:
-                    staged, digest, stamp = packed
-                    entry = Entry(file.inside, digest, stamp.size)
-                    source = Source(file.path, staged, policy, stamp, is_packed=True)
+                    entry = Entry(file.inside, packed.digest, packed.stamp.size)
+                    source = Source(file.path, packed.path, policy, packed.stamp, is_packed=True)
                     yield from fresh.noted([(entry, source)])
                     progress.advance(files=1, size=entry.size)
                 else:
@@ -264,7 +264,7 @@ class Adder:
         file.done(stamp.size)
         return Entry(inside, digest, stamp.size), Source(path, staged, policy, stamp)
 
-    def _copied(self, path: str, file: term.FileProgress) -> tuple[str | None, Digest, Stamp]:
+    def _copied(self, path: str, file: term.FileProgress) -> Copied:
         try:
             return self.staging.copy(path, file)
         except NoSpace as error:

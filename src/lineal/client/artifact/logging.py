@@ -371,7 +371,7 @@ class _Storing:
             handover = Handover.TAKE if is_ours else Handover.COPY
             self._backend.send(upload, staged, handover, advance)
         elif staged not in self._taken:
-            pack = staged if is_ours else self._artifact._adder.staging.copy(staged)[0]
+            pack = staged if is_ours else self._artifact._adder.staging.copy(staged).path
             self._last_pack = self._backend.send_pack(upload, pack)
             self._surplus += len(self._last_pack)
         self._surplus -= is_packed

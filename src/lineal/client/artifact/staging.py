@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from lineal import packs
 from lineal.client import term
@@ -37,6 +38,16 @@ LOOSE_FILE_SECONDS = 24 * 3600.0
 """Age at which a file beside the folders is nobody's any more; nothing locks it."""
 
 
+class Copied(NamedTuple):
+    """A private copy of a file, as it was when it was read."""
+
+    path: str
+    """Of the copy, or of the pack that has it."""
+    digest: Digest
+    stamp: Stamp
+    """Of the file."""
+
+
 class Staging:
     """The staging folder of this process, made when first needed."""
 
@@ -50,13 +61,13 @@ class Staging:
         self._making = threading.Lock()
         self._numbers = itertools.count()
 
-    def copy(self, source: str, advance: Advance | None = None) -> tuple[str, Digest, Stamp]:
-        """Copy and hash a file; returns (path of the copy, digest, stamp of the source)."""
+    def copy(self, source: str, advance: Advance | None = None) -> Copied:
+        """Copy and hash a file."""
         target = self.new_path()
         copied = copy_and_hash(source, target, advance=advance)
         if copied.size >= LARGE_BYTES:
             begin_flush_of(target)  # it will be flushed, and the disk has time now
-        return target, Digest(PREFIX + copied.hex_digest), copied.stamp
+        return Copied(target, Digest(PREFIX + copied.hex_digest), copied.stamp)
 
     def new_path(self) -> str:
         """Return a path in this process's folder where nothing is yet."""
@@ -127,7 +138,7 @@ class Packing:
         self._file_bytes_most = file_bytes_most
         self._writer: packs.Writer | None = None
 
-    def copy(self, source: str) -> tuple[str, Digest, Stamp] | None:
+    def copy(self, source: str) -> Copied | None:
         """Copy and hash a file as `Staging.copy` does, into a pack; None if it is too large."""
         read = read_small(source, self._file_bytes_most)
         if read is None:
@@ -137,7 +148,7 @@ class Packing:
             self.seal()
             self._writer = packs.Writer(self._staging.new_path())
         self._writer.add(sha256, data)
-        return self._writer.path, Digest(PREFIX + hashed.hex_digest), hashed.stamp
+        return Copied(self._writer.path, Digest(PREFIX + hashed.hex_digest), hashed.stamp)
 
     def seal(self) -> None:
         """Close the last pack; only then can what was copied be stored."""
