@@ -241,7 +241,9 @@ class VersionMethods(Attributes):
                 f"path_prefix, include and exclude leave no file of {record.path}: none was "
                 f"downloaded; `lineal artifact show {shlex.quote(record.path)} --files` lists them"
             )
-        download = self._download(target, allow_missing_references, link)
+        download = self._download(
+            target, allow_missing_references=allow_missing_references, link=link
+        )
         folders.require_distinct(target, wanted())
         download.run(wanted(), count=count, size=size)
         return target
@@ -334,16 +336,15 @@ class VersionMethods(Attributes):
         """Fetch the files that there are of some; returns where they are now."""
         found = (self._contents.get(path) for path in sorted(paths))  # as they are in the manifest
         entries = [entry for entry in found if entry is not None]
-        download = self._download(self._root(None), False)
+        download = self._download(self._root(None))
         download.run(entries, count=len(entries), size=sum(entry.size for entry in entries))
         return {entry.path: download.path_of(entry) for entry in entries}
 
     def _download_entry(self, entry: Entry, root: str | None) -> str:
-        path: str = self._download(self._root(root), False).one(entry)
-        return path
+        return self._download(self._root(root)).one(entry)
 
     def _download(
-        self, root: str, allow_missing_references: bool, link: str | None = None
+        self, root: str, *, allow_missing_references: bool = False, link: str | None = None
     ) -> Download:
         from lineal.client.artifact.download import Download  # not for those who only log
 
