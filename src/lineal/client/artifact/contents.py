@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.scratch import Scratch
-from lineal.client.artifact.staging import pack_copies, remove_copy
+from lineal.client.artifact.staging import remove_copy, write_pack
 from lineal.client.fork_gate import inside_sqlite
 from lineal.collector import seldom_collected
 from lineal.core.digest import Digest
@@ -356,7 +356,7 @@ class Contents:
             for start in range(0, len(paths), SOURCES_MOST):
                 found = self._copies_at(paths[start : start + SOURCES_MOST])
                 copies.update((copy.staged, copy.digest) for copy in found if not copy.is_packed)
-            if not copies or not pack_copies(pack, copies):
+            if not copies or not write_pack(pack, copies):
                 return
             try:
                 self._scratch.at_once(partial(self._take_from, pack, copies))

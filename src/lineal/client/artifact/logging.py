@@ -20,7 +20,7 @@ from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.core import Stored
 from lineal.client.artifact.metadata import clean
-from lineal.client.artifact.staging import pack_copies, remove_copy
+from lineal.client.artifact.staging import remove_copy, write_pack
 from lineal.client.backend import Backend
 from lineal.client.uploads import CONFIRM_BYTES, portions
 from lineal.collector import seldom_collected
@@ -330,7 +330,7 @@ class _Storing:
         if len(known) < PACKED_LEAST:
             return batch
         pack = adder.staging.new_path()
-        if not pack_copies(pack, {path: known[path].digest for path in sorted(known)}):
+        if not write_pack(pack, {path: known[path].digest for path in sorted(known)}):
             return batch
         sent = list(known.values())
         try:

@@ -162,22 +162,22 @@ class Packing:
             self._writer.discard()
 
 
-def pack_copies(pack: str, copies: Mapping[str | bytes, str]) -> bool:
+def write_pack(pack: str, files: Mapping[str | bytes, str]) -> bool:
     """Write a pack of small files, given with their digests; tells whether that was possible."""
     writer = None
     try:
         writer = packs.Writer(pack)
-        for copy, digest in copies.items():
-            read = read_small(os.fsdecode(copy), sys.maxsize)
+        for file, digest in files.items():
+            read = read_small(os.fsdecode(file), sys.maxsize)
             if read is None or digest != PREFIX + read[1].hex_digest:
-                raise SourceChanged(f"{os.fsdecode(copy)} changed after it was added")
+                raise SourceChanged(f"{os.fsdecode(file)} changed after it was added")
             writer.add(read[2], read[0])
         writer.seal()
     except BaseException as error:
         if writer is not None:
             writer.discard()
         if isinstance(error, (MissingFile, SourceChanged, Unavailable)):
-            return False  # whoever sends the copies says what is wrong
+            return False  # whoever sends the files says what is wrong
         raise
     return True
 
