@@ -26,7 +26,7 @@ from sqlalchemy import event
 
 import lineal
 from lineal.client import session
-from lineal.client.artifact import logging
+from lineal.client.artifact import sending
 from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.client.run import artifacts as run_artifacts
 from lineal.config import Settings, load
@@ -94,7 +94,7 @@ def add_folder(run: lineal.Run, source: str) -> lineal.Artifact:
 
 def add_known_folder(run: lineal.Run, source: str) -> lineal.Artifact:
     """As if whoever read it first had been killed: digests are known, and there are no copies."""
-    logging.PACKED_LEAST = 2
+    sending.PACKED_LEAST = 2
     for folder, _, names in os.walk(source):
         for name in names:
             os.utime(os.path.join(folder, name), (0, 0))  # old enough for the digest cache
@@ -178,7 +178,7 @@ class Steps:
 
 
 def attempt(scenario: Scenario, home: str, source: str, fatal: int, note: str) -> None:
-    logging.CONFIRM_FILES = 2  # so that a kill leaves some blobs known and some not
+    sending.CONFIRM_FILES = 2  # so that a kill leaves some blobs known and some not
     steps = Steps(fatal, note)
     run = lineal.init(settings=settings_for(home))
     run._surroundings(wait=True)  # nothing else happens in the background

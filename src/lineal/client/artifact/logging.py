@@ -8,21 +8,18 @@ version visible as a whole. Repeating it after any failure sends only what is mi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from lineal.client import session, term
 from lineal.client.artifact import existing
-from lineal.client.artifact.adding import PACKED_LEAST
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.base import NOTHING, Base
-from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.core import Stored
 from lineal.client.artifact.metadata import clean
-from lineal.client.artifact.staging import remove_copy, write_pack
+from lineal.client.artifact.sending import Sending
 from lineal.client.backend import Backend
-from lineal.client.uploads import CONFIRM_BYTES, portions
 from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -39,17 +36,14 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.core.transfers import Handover, Upload
 from lineal.errors import (
     Invalid,
     LinealError,
     MissingFile,
     NotFound,
-    SourceChanged,
     Superseded,
     Unavailable,
 )
-from lineal.files.reading import Advance
 from lineal.files.stamps import Stamp
 
 INLINE_ENTRIES = 2_000
@@ -58,8 +52,6 @@ KEPT_ENTRIES = 50_000
 """A manifest up to here (10 MB) is kept between `begin` and sending what is missing of it; a
 larger one is built again."""
 SEGMENTS_PAGE = 16
-CONFIRM_FILES = 20_000
-"""Sent before they are confirmed, if they have less than CONFIRM_BYTES."""
 
 
 def log(
@@ -184,12 +176,8 @@ class _Storing:
         self._artifact = artifact
         self._contents = artifact._contents
         self._spec = spec
+        self._sending = Sending(backend, self._contents, artifact._adder, spec.collection)
         self._kept: list[Segment | SegmentHead] | None = None
-        self._taken: set[str] = set()
-        """Private copies and packs that were sent."""
-        self._last_pack: frozenset[Digest] = frozenset()
-        self._surplus = 0
-        """Blobs that packs brought and nobody asked for."""
 
     @seldom_collected()
     def run(self) -> VersionRecord | None:
@@ -219,12 +207,12 @@ class _Storing:
             committed = Committed(begun.version, is_new=False)
         else:
             self._send_segments(begun)
-            self._send_blobs(begun, manifest)
+            self._sending.send(begun, manifest)
             committed = self._backend.commit(begun.draft)
-            if self._surplus:
+            if self._sending.surplus:
                 self._backend.remove_surplus(begun.draft)
         self._remember()
-        self._contents.drop_copies(taken=len(self._taken))
+        self._contents.drop_copies(taken=len(self._sending.taken))
         self._say(committed)
         return committed.version
 
@@ -279,119 +267,6 @@ class _Storing:
             heads = [part for part in page if isinstance(part, SegmentHead)]
             own += self._contents.base.segments(heads) if heads else []
             self._backend.put_segments(begun.draft, own)
-
-    def _send_blobs(self, begun: Begun, manifest: ManifestHead) -> None:
-        label = f"storing {self._spec.collection}"
-        with term.progress(label, files=manifest.entry_count, size=manifest.size_bytes) as progress:
-            unconfirmed: list[Upload] = []
-            size = 0
-            uploads = begun.uploads
-            missing = self._backend.missing_blobs(begun.draft) if uploads is None else uploads
-            for batch in portions(missing, min(SOURCES_MOST, CONFIRM_FILES)):
-                self._send_batch(batch, progress)
-                unconfirmed += batch
-                size += sum(upload.size for upload in batch)
-                if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
-                    self._backend.confirm(begun.draft, unconfirmed)
-                    unconfirmed, size = [], 0
-
-    def _send_batch(self, batch: Sequence[Upload], progress: term.Progress) -> None:
-        """Send blobs; those that lie in the pack which went last are sent already."""
-        sent = [upload for upload in batch if upload.digest in self._last_pack]
-        self._surplus -= len(sent)
-        progress.advance(files=len(sent), size=sum(upload.size for upload in sent))
-        left = [upload for upload in batch if upload.digest not in self._last_pack]
-        sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
-        for upload in self._send_known(left, sources, progress):
-            file = progress.file()
-            if upload.digest in self._last_pack:
-                self._surplus -= 1
-            else:
-                self._send_blob(upload, sources.get(upload.digest), file)
-            file.done(upload.size)
-
-    def _send_known(
-        self, batch: list[Upload], sources: Mapping[Digest, Source], progress: term.Progress
-    ) -> list[Upload]:
-        """Send small files that were known and so have no private copy, if they are many.
-
-        Whoever read them first was killed before they were stored. Returns the other blobs, and
-        all of them where a file is not what it was: whoever sends it by itself says so.
-        """
-        adder = self._artifact._adder
-        known = {
-            source.path: upload
-            for upload in batch
-            if (source := sources.get(upload.digest)) is not None
-            and source.staged is None
-            and source.policy == MUTABLE
-            and upload.size <= adder.pack_files_up_to
-        }
-        if len(known) < PACKED_LEAST:
-            return batch
-        pack = adder.staging.new_path()
-        if not write_pack(pack, {path: known[path].digest for path in sorted(known)}):
-            return batch
-        sent = list(known.values())
-        try:
-            self._backend.send_pack(sent[0], pack)
-        except BaseException:
-            remove_copy(pack)
-            raise
-        progress.advance(files=len(sent), size=sum(upload.size for upload in sent))
-        digests = {upload.digest for upload in sent}
-        return [upload for upload in batch if upload.digest not in digests]
-
-    def _send_blob(self, upload: Upload, source: Source | None, advance: Advance) -> None:
-        if source is None:
-            raise MissingFile(
-                f"The bytes of {upload.digest} are in no file of this draft and not stored; "
-                f"add the file again and log {self._spec.collection} once more"
-            )
-        if source.staged is None:
-            self._send_source(upload, source, advance)
-            return
-        try:
-            self._send_copy(upload, source.staged, source.is_packed, advance)
-        except MissingFile as error:
-            if source.staged == source.path or not os.path.lexists(source.path):
-                raise MissingFile(
-                    f"The private copy of {source.path} is gone from the staging folder; "
-                    f"add the file again and log {self._spec.collection} once more"
-                ) from error
-            self._send_source(upload, source, advance)
-
-    def _send_copy(self, upload: Upload, staged: str, is_packed: bool, advance: Advance) -> None:
-        """Send a private copy, or the pack that has it; one of a parent's draft stays where it is.
-
-        A pack goes as a whole, with the first of its blobs.
-        """
-        is_ours = self._contents.owns_copies
-        if not is_packed:
-            handover = Handover.TAKE if is_ours else Handover.COPY
-            self._backend.send(upload, staged, handover, advance)
-        elif staged not in self._taken:
-            pack = staged if is_ours else self._artifact._adder.staging.copy(staged).path
-            self._last_pack = self._backend.send_pack(upload, pack)
-            self._surplus += len(self._last_pack)
-        self._surplus -= is_packed
-        self._taken.add(staged)
-
-    def _send_source(self, upload: Upload, source: Source, advance: Advance) -> None:
-        """Send a file itself: it is known, immutable, or its private copy was removed."""
-        before = Stamp.at(source.path)
-        if (before.size, before.mtime_ns, before.inode) != (
-            source.stamp.size,
-            source.stamp.mtime_ns,
-            source.stamp.inode,
-        ):
-            sizes = f" ({source.stamp.size:,} bytes then, {before.size:,} now)"
-            raise SourceChanged(
-                f"File {source.path} changed after it was added"
-                f"{'' if before.size == source.stamp.size else sizes}; add it to a new artifact"
-            )
-        handover = Handover.LINK if source.policy == IMMUTABLE else Handover.COPY
-        self._backend.send(upload, source.path, handover, advance)
 
     def _remember(self) -> None:
         """Hard links moved the ctime of immutable files; their digests are still known."""
