@@ -248,10 +248,10 @@ class ArtifactCore:
 
     def _is_over(self, seconds: float | None) -> bool:
         """Wait so long for the upload, None: for ever, and tell whether it ended, however."""
-        if not isinstance(self._logged, HandedOver):
+        logged = self._logged  # once: another thread may find it stored
+        if not isinstance(logged, HandedOver) or logged.job.done():
             return True
-        job = self._logged.job
-        return job.done() or not wait_for([job], seconds).not_done
+        return not wait_for([logged.job], seconds).not_done
 
     def _failure(self) -> BaseException | None:
         """Wait for the upload and return what made it fail."""
