@@ -186,6 +186,17 @@ def test_filters_take_values_and_lists_of_numpy_and_pandas_and_dates(
         len(api.runs("vision", filters=holds_itself))
 
 
+def test_each_list_takes_dates_in_its_filters(api: Api, data: Artifact) -> None:
+    sweep({"method": "random", "parameters": {"x": {"values": [1]}}}, project="vision")
+    since, project = {"created_at": {"$gt": date(2020, 1, 1)}}, api.project("vision")
+    for found in (
+        project.sweeps(filters=since),
+        project.collections(filters=since),
+        api.artifacts(name="data", filters=since),
+    ):
+        assert len(found) == 1
+
+
 def test_a_created_run_waits_for_its_start(api: Api, backend: Backend) -> None:
     created = api.create_run("later")
     assert (created.path, created.state) == (["ana", "vision", "later"], "pending")

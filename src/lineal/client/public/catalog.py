@@ -92,7 +92,7 @@ class Project(KnownAttributes, Shown):
         from lineal.client.public.sweep import Sweep  # few that look at a project ask for them
         from lineal.core.trials import SweepQuery
 
-        query = SweepQuery(self.entity, self.name, filters, order)
+        query = SweepQuery(self.entity, self.name, as_filter(filters), order)
         return LazyList(
             lambda page: self._backend.sweeps(query, page),
             lambda record: Sweep(self._backend, record),
