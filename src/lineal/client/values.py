@@ -136,7 +136,8 @@ def as_filter(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: as_filter(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, Set, range)):
+    is_array = getattr(value, "ndim", 0) and hasattr(value, "tolist")  # also one of a single item
+    if is_array or isinstance(value, (list, tuple, Set, range)):
         return [as_filter(item, depth + 1) for item in value]
     return plain(value, "filters", otherwise=lambda given, _: given)
 

@@ -168,6 +168,8 @@ def test_filters_take_values_and_lists_of_numpy_and_pandas_and_dates(
         ({"config.seed": {"$lt": numpy.float32(1.5)}}, ["run0", "run1"]),
         ({"config.big": numpy.bool_(True)}, ["run2", "run3"]),
         ({"config.seed": {"$in": numpy.array([1, 9])}}, ["run1"]),
+        ({"config.seed": {"$in": numpy.array([1])}}, ["run1"]),
+        ({"name": {"$in": chosen["id"][:1]}}, ["run0"]),
         ({"config.seed": {"$in": range(1, 3)}}, ["run1", "run2"]),
         (
             {"$and": ({"name": {"$in": chosen["id"]}}, {"state": {"$ne": "failed"}})},
