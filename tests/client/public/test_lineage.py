@@ -77,7 +77,9 @@ def test_an_artifact_draws_its_lineage(walked: Api) -> None:
     graph = walked.artifact("net").upstream()
     assert str(graph).splitlines()[0].startswith("net:v0 · model · latest")
     assert [node.label for node in graph.artifacts] == ["net:v0", "data:v0"]
-    assert len(walked.artifact("data").lineage("downstream", depth=1).runs) == 1
+    near = walked.artifact("data").lineage("downstream", depth=1)
+    assert ([node.label for node in near.artifacts], len(near.runs)) == (["data:v0"], 1)
+    assert near.is_cut
     assert walked.artifact("net").lineage(types="model").artifacts == [graph.root]
     with pytest.raises(ValueError, match="sideways"):
         walked.artifact("net").lineage("sideways")
