@@ -319,6 +319,10 @@ def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
     )
 
 
+def test_overrides_without_a_value_say_nothing(data: Artifact) -> None:
+    assert Api({"entity": "", "project": "", "base_url": ""}).default_entity == "ana"
+
+
 def test_an_unknown_override_is_refused_with_the_nearest() -> None:
     with pytest.raises(Invalid, match="did you mean `project`"):
         Api({"projct": "vision"})
@@ -340,6 +344,7 @@ def test_an_unknown_attribute_is_told_with_the_nearest_or_with_what_to_do_instea
 def test_another_home_is_reached_by_its_address(data: Artifact, tmp_path: Path) -> None:
     elsewhere = Api({"base_url": f"file://{tmp_path / 'other'}", "project": "vision"})
     assert not elsewhere.artifact_exists("data:v0")
+    assert elsewhere.settings["base_url"] == f"file://{tmp_path / 'other'}"
     with pytest.raises(Invalid, match=r"Cannot reach https://api\.example\.org"):
         Api({"base_url": "https://api.example.org"})
 
