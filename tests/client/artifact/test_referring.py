@@ -11,7 +11,7 @@ from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths
 import lineal
 from lineal.client.artifact.artifact import Artifact
 from lineal.core.digest import of_bytes
-from lineal.errors import Invalid, MissingFile
+from lineal.errors import Invalid, MissingFile, UsageError
 
 
 def test_a_reference_to_a_file_records_where_it_is(run: lineal.Run, tmp_path: Path) -> None:
@@ -23,6 +23,10 @@ def test_a_reference_to_a_file_records_where_it_is(run: lineal.Run, tmp_path: Pa
     assert (entry.extra, entry.etag, entry.version_id) == ({}, None, None)
     run.log_artifact(artifact).wait()
     assert content(artifact.download()) == {"f": b"far"}
+    (file,) = artifact.files()
+    assert file.url == entry.ref
+    with pytest.raises(UsageError, match=r"data:v0/f is a reference to .*not kept here"):
+        _ = file.md5
 
 
 def test_a_reference_stores_no_bytes(run: lineal.Run, tmp_path: Path, home: Path) -> None:
