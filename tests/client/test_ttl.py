@@ -121,7 +121,8 @@ def test_collections_and_projects_have_ttls_of_their_own():
     assert (artifact.ttl, artifact.effective_ttl.level) == (timedelta(days=30), Level.PROJECT)
     collection.ttl = "P20D"
     assert (artifact.ttl, artifact.effective_ttl.level) == (timedelta(days=20), Level.COLLECTION)
-    assert lineal.Api().artifact_collection("dataset", "vision/data").ttl == timedelta(days=20)
+    for shown in (collection, lineal.Api().artifact_collection("dataset", "vision/data")):
+        assert shown.ttl == timedelta(days=20)
     collection.ttl = lineal.ArtifactTTL.INHERIT
     project.ttl = None
     assert (artifact.ttl, lineal.Api().project("vision").ttl) == (None, None)

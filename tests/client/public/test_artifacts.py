@@ -245,6 +245,12 @@ def test_a_collection_is_edited_and_saved(api: Api, data: Artifact) -> None:
     assert [artifact.name for artifact in renamed.artifacts()] == ["pictures:v0"]
 
 
+def test_the_type_of_a_collection_is_that_of_its_versions(api: Api, data: Artifact) -> None:
+    with pytest.warns(DeprecationWarning, match="set `type` and call save"):
+        api.artifact_collection("dataset", "data").change_type("corpus")
+    assert api.artifact("data").type == "corpus"
+
+
 def test_a_collection_stays_itself_when_another_takes_the_name_it_had(
     api: Api, data: Artifact
 ) -> None:
