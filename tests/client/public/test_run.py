@@ -103,6 +103,13 @@ def test_update_sends_what_changed_its_type_alone(
     assert repr(api.run("train").config["it"]) == repr(after)
 
 
+def test_the_description_of_a_run_is_its_notes(api: Api, run: Run) -> None:
+    run.description = "of digits"
+    run.update()
+    api.flush()
+    assert api.run("train").notes == "of digits"
+
+
 def test_load_drops_what_was_not_sent(run: Run) -> None:
     run.name = "never sent"
     run.load()
@@ -280,6 +287,7 @@ def test_nan_and_none_count_as_missing_where_a_number_is_the_default(
     run: Run, value: object
 ) -> None:
     run.summary.update({"val_acc": value})
+    assert "val_acc" in run.summary_metrics
     run.load()
     assert run.summary.get("val_acc", 0) == 0
     assert run.summary.get("other", 0) == 0
@@ -369,8 +377,11 @@ def test_files_are_stored_listed_fetched_and_deleted(run: Run, tmp_path: Path) -
     assert (tmp_path / "out" / "logs" / "a.txt").read_text() == "hello"
     with pytest.raises(Invalid, match=r"out/logs/a.txt is not below root='logs'; give as `root`"):
         run.upload_file("../out/logs/a.txt", root="logs")
+    assert run.created_at <= stored.updated_at
     stored.delete()
     assert run.files() == []
+    with pytest.raises(MissingFile, match=r"The bytes of .*/train/logs/a.txt are not stored any"):
+        stored.download(replace=True)
 
 
 def test_an_absent_file_is_refused_with_the_nearest(run: Run, tmp_path: Path) -> None:

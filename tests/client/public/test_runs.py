@@ -143,8 +143,13 @@ def test_listed_runs_are_changed_copied_and_deleted_like_others(api: Api, backen
     changed.config["lr"] = 1.5
     changed.update()
     assert api.run("vision/run0").config == {"lr": 1.5, "opt": {"beta": 0}}
-    assert pickle.loads(pickle.dumps(copied)).summary["loss"] == 1
+    elsewhere = pickle.loads(pickle.dumps(copied))
+    assert (elsewhere.summary["loss"], elsewhere.config["lr"]) == (1, 1)
+    assert elsewhere.metadata["program"] == "1.py"
+    with pytest.raises(Invalid, match="use `keep` or `move`"):
+        moved.move("other", artifacts="all")
     assert moved.move("other").config["lr"] == 2
+    assert moved.path == ["ana", "other", "run2"]
     deleted.delete()
     assert deleted.summary["loss"] == 3
     assert deleted.state == "running"
