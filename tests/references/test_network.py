@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_what_does_not_fit_is_fetched_once(
     web.contents["/large"] = bytes(3_000_000)
     artifact = logged(f"{web.url}/large")
     waited: list[float] = []
-    monkeypatch.setattr(arriving.time, "sleep", waited.append)
+    monkeypatch.setattr(arriving, "time", SimpleNamespace(sleep=waited.append))  # here only
     with file_size_limit(2_000_000), pytest.raises(NoSpace):
         content(artifact, tmp_path)
     assert waited == []
