@@ -20,7 +20,6 @@ from lineal.client.offline.marks import MARK_FILE
 from lineal.config import load
 from lineal.core.records import CollectionPatch, EdgeKind
 from lineal.errors import UsageError
-from lineal.home import home_of
 
 
 def test_sync_copies_everything_and_twice_changes_nothing(home):
@@ -319,32 +318,6 @@ def test_a_run_that_goes_on_is_not_synced(home):
     run.log({"x": 1})
     (result,) = synced(home)
     assert "still going on" in str(next(iter(result.failures.values())))
-
-
-def test_the_database_of_a_run_that_goes_on_is_left_alone(home):
-    """The run may be on another machine, and SQLite serves only one at a time."""
-    run = lineal.init(mode="offline", project="p", id="a")
-    run.log({"x": 1})
-    (folder,) = folders()
-    database = Path(home_of(load({"home": folder})).database)
-    hidden = database.rename(database.with_suffix(".hidden"))
-    (result,) = synced(home)
-    assert "still going on" in str(next(iter(result.failures.values())))
-    assert not database.exists()
-    hidden.rename(database)
-    run.finish()
-
-
-def test_lines_that_cannot_be_read_keep_a_run_from_being_synced(home):
-    with lineal.init(mode="offline", project="p", id="a"):
-        pass
-    (folder,) = folders()
-    waiting = Path(home_of(load({"home": folder})).spool, "9-w.spool")
-    waiting.write_bytes(b"no header\nno line\n")
-    (result,) = synced(home)
-    assert "Some lines of the run" in str(result.failures.popitem()[1])
-    waiting.unlink()
-    assert synced(home)[0].failures == {}
 
 
 def test_versions_in_the_config_are_those_of_the_home_before_and_after_sync(home):

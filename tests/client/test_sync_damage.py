@@ -14,8 +14,10 @@ from tests.test_files import file_size_limit
 import lineal
 from lineal.client.offline import intents, run_folder
 from lineal.client.offline.marks import MARK_FILE
+from lineal.config import load
 from lineal.core.records import RunPatch
 from lineal.errors import NoSpace, NotFound
+from lineal.home import home_of
 
 
 def test_a_broken_artifact_does_not_stop_the_rest(home):
@@ -31,6 +33,32 @@ def test_a_broken_artifact_does_not_stop_the_rest(home):
     assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/fine:v0"]
     (again,) = synced(home)
     assert (again.was_synced, list(again.failures)) == (False, ["artifact broken:v0"])
+
+
+def test_the_database_of_a_run_that_goes_on_is_left_alone(home):
+    """The run may be on another machine, and SQLite serves only one at a time."""
+    run = lineal.init(mode="offline", project="p", id="a")
+    run.log({"x": 1})
+    (folder,) = folders()
+    database = Path(home_of(load({"home": folder})).database)
+    hidden = database.rename(database.with_suffix(".hidden"))
+    (result,) = synced(home)
+    assert "still going on" in str(next(iter(result.failures.values())))
+    assert not database.exists()
+    hidden.rename(database)
+    run.finish()
+
+
+def test_lines_that_cannot_be_read_keep_a_run_from_being_synced(home):
+    with lineal.init(mode="offline", project="p", id="a"):
+        pass
+    (folder,) = folders()
+    waiting = Path(home_of(load({"home": folder})).spool, "9-w.spool")
+    waiting.write_bytes(b"no header\nno line\n")
+    (result,) = synced(home)
+    assert "Some lines of the run" in str(result.failures.popitem()[1])
+    waiting.unlink()
+    assert synced(home)[0].failures == {}
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
